@@ -78,14 +78,26 @@ static void on_signal(int signo)
 	free(keep);
 }
 
-/* Room for the handler's frame and for malloc, and a page below it that kills. */
+static char *at_handler;
+
+static void on_measure(int signo)
+{
+	at_handler = __builtin_frame_address(0);
+}
+
+/* Room for the handler's frame and for malloc, and a page below it that kills. What the kernel puts on a handler's stack
+ * differs by processor, and is less than the most it may ever put there. */
 static void test_small_stack(void)
 {
 	struct pd_counters before, after;
-	size_t page = 4096, size = getauxval(AT_MINSIGSTKSZ) + 1024, all = (size + 2 * page) & -page;
+	size_t page = 4096, most = getauxval(AT_MINSIGSTKSZ) + 1024, all = (most + 2 * page) & -page;
 	char *m = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	stack_t small = { .ss_sp = m + page, .ss_size = size }, none = { .ss_flags = SS_DISABLE };
+	stack_t small = { .ss_sp = m + page, .ss_size = all - page }, none = { .ss_flags = SS_DISABLE };
 	EQ(mprotect(m, page, PROT_NONE), 0);
+	EQ(sigaltstack(&small, NULL), 0);
+	EQ(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_measure, .sa_flags = SA_ONSTACK }, NULL), 0);
+	raise(SIGUSR1);
+	small.ss_size = (size_t)(m + all - at_handler) + 1024;
 	EQ(sigaltstack(&small, NULL), 0);
 	EQ(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = SA_ONSTACK }, NULL), 0);
 	pd_sampler_heap.counters(&before);

@@ -256,12 +256,12 @@ static bool about_to_block(const ucontext_t *u)
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *u = context;
-	if (busy || about_to_block(u) || syscall(SYS_getpid) != owner) {
+	if (busy || points <= 0 || about_to_block(u) || syscall(SYS_getpid) != owner) {
 		u->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 		return;
 	}
 	busy = 1;
-	if (left-- <= 0 || points <= 0)
+	if (left-- <= 0)
 		u->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 	results->traps++;
 	if (++phase % every == 0 && !own_code((uint64_t)u->uc_mcontext.gregs[REG_RIP]))
@@ -303,6 +303,12 @@ static _Unwind_Reason_Code prime(struct _Unwind_Context *c, void *arg)
 	return _URC_END_OF_STACK;
 }
 
+/* A program's end may hold the lock that libgcc would wait for in a handler. */
+static void at_the_end(void)
+{
+	points = 0;
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	const char *out = getenv("ORACLE_OUT");
@@ -324,6 +330,7 @@ __attribute__((constructor)) static void start(void)
 	main_hi = mapping_end((uint64_t)&fd);
 	pd_add_relaxed(&results->processes, 1);
 	_Unwind_Backtrace(prime, NULL);
+	atexit(at_the_end);
 	struct sigaction on = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_RESTART };
 	sigaddset(&on.sa_mask, TICK);
 	sigaction(SIGTRAP, &on, NULL);
