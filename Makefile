@@ -113,10 +113,12 @@ $B/gen/%.pb-c.o: $B/gen/%.pb-c.c
 $(call obj,$(wildcard src/server/encode/*.c)): | $(PROTO:src/server/encode/%.proto=$B/gen/%.pb-c.h)
 
 # The page: its modules one behind the other in a function, so that all their names can be made short, and its style;
-# compressed, and before that without indents and lines of comment, or smaller still where minify(1) is installed.
+# compressed, and before that without indents and lines of comment, or smaller still where minify(1) and zopfli(1) are
+# installed.
 # The modules' order is free but for the last one, which starts the page: in this one they compress best.
 # DEBUG=1 builds serve the files of www/ as they lie, when PPROFD_WWW names the folder.
 MINIFY := $(shell command -v minify)
+ZOPFLI := $(shell command -v zopfli)
 smaller = $(if $(MINIFY),$(MINIFY) --type $1,cat)
 PAGE := threads state raw pprof model compare take service words facts command flame graph foot store now views captures panels \
 	start tables chosen acts dom app
@@ -129,7 +131,7 @@ $B/gen/www/style.css: www/style.css Makefile
 	$Q sed -e 's|^[[:space:]]*||' -e '/^\/\*.*\*\/$$/d' $< | $(call smaller,css) >$@
 $B/gen/www/%.gz: $B/gen/www/%
 	$(call say,GZIP,$@)
-	$Q gzip -9nc $< >$@
+	$Q $(if $(ZOPFLI),$(ZOPFLI) -c,gzip -9nc) $< >$@
 $(call obj,src/server/route/assets.c): $B/gen/www/page.mjs.gz $B/gen/www/style.css.gz
 
 # Unit tests see the insides: agent_* the agent's objects, all others the server's too.

@@ -6,7 +6,7 @@ import { commands } from "./command.mjs";
 import { button, copy, el, fill } from "./dom.mjs";
 import { facts } from "./facts.mjs";
 import { endings } from "./service.mjs";
-import { masked, matching, numbers, sum } from "./model.mjs";
+import { matching, numbers, sum } from "./model.mjs";
 import { showBox } from "./foot.mjs";
 import { forget, go, now, once, shown } from "./now.mjs";
 import {
@@ -118,7 +118,16 @@ function renderFacts(x) {
 	});
 	const said = list.map(f => f.text).join("\n"),
 		keeps = list.find(f => f.filters)?.text;
-	shown("facts", [c, said], () => factItems(list, act));
+	once("facts", [c, said], () => {
+		// What has not changed stays where it is: laying out sentences takes long.
+		const old = [...ui.facts.children],
+			all = factItems(list, act);
+		old.splice(all.length).forEach(li => li.remove());
+		all.forEach((li, i) => {
+			if (!old[i]) ui.facts.append(li);
+			else if (!old[i].isEqualNode(li)) old[i].replaceWith(li);
+		});
+	});
 	shown("keeps", [keeps], () => keeps);
 	now.notes = list
 		.filter(f => f.note)
@@ -134,7 +143,7 @@ function renderFilters(x) {
 	const found = marks
 		? once("found", [p, marks, x.w], () => {
 				const hit = matching(p, marks),
-					share = sum(masked(x.w, hit)),
+					share = sum(x.w, hit),
 					n = sum(marks);
 				return n
 					? `${plural(n, "function")} match: ${percent(share, x.visible)} with callees`

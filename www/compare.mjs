@@ -44,6 +44,7 @@ export function combine(after, before) {
 		mappings,
 		values,
 		labels,
+		within: null,
 		sides: [after, before],
 	};
 }

@@ -111,10 +111,12 @@ export class Flame {
 		return this.view.flip ? (this.rows.length - 1 - d) * ROW : d * ROW;
 	}
 	draw() {
-		const { host, ink, canvas, rows, view, tree, height } = this,
+		const { host, ink, canvas, rows, view, tree } = this,
 			{ css } = view,
 			dpr = devicePixelRatio || 1;
-		const tall = Math.max(rows.length * ROW + 4, height - 2);
+		// No larger than what is in it: each pixel costs time.
+		const tall = rows.length * ROW + 4,
+			height = Math.min(tall, this.height);
 		if (canvas.width !== Math.round(this.width * dpr) || canvas.height !== Math.round(height * dpr)) {
 			canvas.width = Math.round(this.width * dpr);
 			canvas.height = Math.round(height * dpr);

@@ -1,16 +1,18 @@
 // Taking profiles from the service, and reading them away from the page so that it never stands still: this module is
 // also what the worker runs. Knows requests; must not know views.
+import { within } from "./model.mjs";
 import { decode, gunzip, labels } from "./pprof.mjs";
 
-// In the worker: the profile first, then its labels.
+// In the worker: the profile first, then its labels and what makes searches fast.
 if (!globalThis.document && globalThis.postMessage)
 	onmessage = async ({ data: { id, bytes } }) => {
 		try {
-			const { bytes: raw, text, places, ...p } = decode(await gunzip(bytes));
+			const { bytes: raw, text, places, ...p } = decode(await gunzip(bytes)),
+				kept = p.n > 20000 && { ...p, start: p.start.slice(), frames: p.frames.slice() };
 			postMessage({ id, p }, [
 				...new Set([p.start, p.frames, p.lines, p.modules, ...p.values].map(a => a.buffer)),
 			]);
-			postMessage({ id, labels: labels({ bytes: raw, text, places }) });
+			postMessage({ id, labels: labels({ bytes: raw, text, places }), within: kept && within(kept) });
 		} catch (e) {
 			postMessage({ id, error: e.message });
 		}
@@ -20,11 +22,11 @@ let worker,
 	asked = 0;
 const waiting = new Map();
 
-function answer({ data: { id, p, labels: told, error } }) {
+function answer({ data: { id, p, labels: told, within, error } }) {
 	const w = waiting.get(id);
 	if (!w) return;
 	if (told) {
-		w.p.labels = told;
+		Object.assign(w.p, { labels: told, within });
 		w.ready?.(w.p);
 		waiting.delete(id);
 	} else if (error) {

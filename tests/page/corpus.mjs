@@ -6,7 +6,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { combine, sides } from "../../www/compare.mjs";
-import { marked, masked, matching, neighbours, top } from "../../www/model.mjs";
+import { marked, masked, matching, neighbours, top, within } from "../../www/model.mjs";
 import { decode, gunzip, labels } from "../../www/pprof.mjs";
 import { rawText } from "../../www/raw.mjs";
 
@@ -135,6 +135,7 @@ test("focus, ignore and labels hide the same samples", async () => {
 		};
 		for (const text of ["(?:render|cache)", "demo\\.c", "libc"]) {
 			const hit = matching(p, marked(p, text, true));
+			assert.deepEqual(matching({ ...p, within: within(p) }, marked(p, text, true)), hit);
 			if (hit.includes(1)) check(hit, `-focus=(?i)${text}`);
 			if (hit.includes(0))
 				check(

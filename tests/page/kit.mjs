@@ -64,7 +64,7 @@ export const rows = () =>
 export const share = async name => parseFloat((await rows()).find(r => r[r.length - 1].startsWith(name))?.[2] ?? "NaN");
 export async function flameText() {
 	await page.click("#view-flame");
-	await page.click("#flame canvas");
+	await page.click("#flame"); // below the boxes
 	return page.eval("document.querySelector('#flame canvas').getAttribute('aria-label')");
 }
 export async function open(file) {
