@@ -1,8 +1,6 @@
 /* Code without unwind tables that keeps no frame pointer: callers are found among what else is on the stack. */
-#include "agent/unwind/unwind.h"
-#include "test.h"
+#include "walk_kit.h"
 
-#include <pthread.h>
 #include <signal.h>
 
 enum { MAX = 64 };
@@ -112,13 +110,7 @@ static void *frames(void *arg)
 
 static void on_this_stack(void)
 {
-	pthread_attr_t attr;
-	void *lo;
-	size_t len;
-	pthread_getattr_np(pthread_self(), &attr);
-	pthread_attr_getstack(&attr, &lo, &len);
-	pthread_attr_destroy(&attr);
-	stack = (struct pd_view){ .lo = (uint64_t)lo, .hi = (uint64_t)lo + len, .at = lo };
+	stack = stack_of(pthread_self());
 	frames(NULL);
 }
 

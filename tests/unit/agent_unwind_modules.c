@@ -1,7 +1,6 @@
 /* The list of modules against /proc/self/maps, through dlopen and dlclose; generations and epochs; small budgets. */
-#include "agent/unwind/unwind.h"
+#include "walk_kit.h"
 #include "base/atomic.h"
-#include "test.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +9,6 @@
 #include <link.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -239,13 +237,7 @@ static void *walking(void *arg)
 {
 	uint64_t pc[64];
 	enum pd_walk_end end;
-	pthread_attr_t attr;
-	void *lo;
-	size_t len;
-	pthread_getattr_np(pthread_self(), &attr);
-	pthread_attr_getstack(&attr, &lo, &len);
-	pthread_attr_destroy(&attr);
-	struct pd_view view = { .lo = (uint64_t)lo, .hi = (uint64_t)lo + len, .at = lo };
+	struct pd_view view = stack_of(pthread_self());
 	ucontext_t u;
 	getcontext(&u);
 	struct pd_regs regs;

@@ -1,15 +1,12 @@
 /* Walks on this very program: each way of calling is compared with the functions known to be there. */
-#include "agent/unwind/unwind.h"
-#include "base/atomic.h"
-#include "test.h"
-
 #include <alloca.h>
-#include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
+
+#include "base/atomic.h"
+#include "walk_kit.h"
 
 enum { MAX = 128 };
 
@@ -18,23 +15,6 @@ static uint64_t pc[MAX];
 static size_t n;
 static enum pd_walk_end end;
 static uint64_t stack_lo, stack_hi; /* of the thread */
-
-static struct pd_view view_at(uint64_t lo, uint64_t hi)
-{
-	return (struct pd_view){ .lo = lo, .hi = hi, .at = (const unsigned char *)lo };
-}
-
-static void find_stack(void)
-{
-	pthread_attr_t attr;
-	void *lo;
-	size_t len;
-	pthread_getattr_np(pthread_self(), &attr);
-	pthread_attr_getstack(&attr, &lo, &len);
-	pthread_attr_destroy(&attr);
-	stack_lo = (uint64_t)lo;
-	stack_hi = stack_lo + len;
-}
 
 /* Walk from inside a handler that the calling function is interrupted by. */
 static void walk_context(const void *context)
@@ -151,6 +131,7 @@ KEEP static void calls(void)
 
 /* ---- signals ---- */
 
+#ifndef __SANITIZE_THREAD__ /* it runs handlers later, from elsewhere */
 static void on_outer(int sig)
 {
 	ENTERED();
@@ -184,6 +165,11 @@ static void signals(void)
 	nested(SA_ONSTACK);
 	sigaltstack(&off, NULL);
 }
+#else
+static void signals(void)
+{
+}
+#endif
 
 /* ---- contexts ---- */
 
@@ -271,12 +257,6 @@ KEEP static void registers(void)
 
 /* ---- views ---- */
 
-__attribute__((no_sanitize("address"))) static void copy_stack(unsigned char *to, uint64_t from, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		to[i] = *(volatile unsigned char *)(from + i);
-}
-
 KEEP static void views(void)
 {
 	ENTERED();
@@ -304,89 +284,6 @@ KEEP static void views(void)
 	n = pd_walk(&regs, false, &of_copy, NULL, NULL, pc, whole, &end);
 	EQ(n, whole);
 	EQ(end, PD_END_BOTTOM);
-	free(copy);
-}
-
-/* Whatever is in the registers: bounded, no fault. */
-static void nonsense(void)
-{
-	struct pd_view all = view_at(stack_lo, stack_hi);
-	struct pd_memo memo = { .n = 0 };
-	uint64_t seed = 42, top = (uint64_t)&seed;
-	for (unsigned i = 0; i < 20000; i++) {
-		struct pd_regs regs = { .only_sp = i % 5 == 0 };
-		for (unsigned k = 0; k < PD_NREGS; k++) {
-			seed = seed * 6364136223846793005u + 1442695040888963407u;
-			regs.r[k] = seed >> (seed >> 58);
-			if (seed >> 20 & 1)
-				regs.r[k] = top + (seed >> 40) % 4096;
-		}
-		if (i & 1)
-			regs.r[16] = (uint64_t)&nonsense + (seed >> 33) % 512;
-		if (i & 2)
-			regs.r[16] = (uint64_t)&qsort - 4096 + (seed >> 33) % 16384;
-		n = pd_walk(&regs, i & 4, &all, NULL, i & 8 ? &memo : NULL, pc, MAX, &end);
-		OK(n >= 1 && n <= MAX);
-	}
-}
-
-/* ---- the memo ---- */
-
-static struct pd_memo memo;
-static unsigned differed, recursions;
-
-static void on_compare(int sig, siginfo_t *info, void *context)
-{
-	struct pd_regs regs;
-	uint64_t with[MAX];
-	enum pd_walk_end end_with;
-	pd_regs_from_context(context, &regs);
-	struct pd_view all = view_at(stack_lo, stack_hi);
-	n = pd_walk(&regs, true, &all, NULL, NULL, pc, MAX, &end);
-	size_t n_with = pd_walk(&regs, true, &all, NULL, &memo, with, MAX, &end_with);
-	recursions++;
-	differed += n != n_with || end != end_with || memcmp(pc, with, n * sizeof(*pc)) != 0;
-}
-
-KEEP static unsigned tree(unsigned depth, unsigned shape)
-{
-	volatile unsigned pad[4] = { shape };
-	if (depth == 0 || shape % 11 == 3) {
-		raise(SIGURG);
-		return 1;
-	}
-	unsigned a = tree(depth - 1, shape * 7 + 1);
-	unsigned b = shape & 4 ? tree(depth / 2, shape * 5 + pad[0] % 3) : 0;
-	return a + b + pad[1];
-}
-
-static void memos(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_compare, .sa_flags = SA_SIGINFO };
-	sigaction(SIGURG, &sa, NULL);
-	for (unsigned i = 1; i < 90; i += 4)
-		tree(i, i * 2654435761u >> 9);
-	OK(recursions > 200);
-	EQ(differed, 0);
-	/* a stack that changed under the same leaf: what was remembered must not be believed */
-	struct pd_regs regs = { .only_sp = false };
-	ucontext_t u;
-	getcontext(&u);
-	pd_regs_from_context(&u, &regs);
-	uint64_t lo = regs.r[7] - 128, len = stack_hi - lo;
-	unsigned char *copy = malloc(len);
-	copy_stack(copy, lo, len);
-	struct pd_view v = { .lo = lo, .hi = stack_hi, .at = copy };
-	memset(&memo, 0, sizeof(memo));
-	n = pd_walk(&regs, false, &v, NULL, &memo, pc, MAX, &end);
-	EQ(end, PD_END_BOTTOM);
-	OK(memo.n >= 2);
-	if (memo.n < 2)
-		return;
-	uint64_t *ra = (uint64_t *)(copy + (memo.cfa[1] - 8 - lo));
-	*ra = 0;
-	n = pd_walk(&regs, false, &v, NULL, &memo, pc, MAX, &end);
-	EQ(n, 2);
 	free(copy);
 }
 
@@ -428,13 +325,7 @@ static void from_outside(void)
 	OK(pipe(wait_pipe) == 0);
 	pthread_create(&t, NULL, thread, NULL);
 	OK(WITHIN(5000, pd_load_acquire(&waiting) && blocked_at(waiting, &regs.r[7], &regs.r[16])));
-	pthread_attr_t attr;
-	void *lo;
-	size_t len;
-	pthread_getattr_np(t, &attr);
-	pthread_attr_getstack(&attr, &lo, &len);
-	pthread_attr_destroy(&attr);
-	struct pd_view v = view_at((uint64_t)lo, (uint64_t)lo + len);
+	struct pd_view v = stack_of(t);
 	regs.r[6] = 0xdead; /* not to be used */
 	n = pd_walk(&regs, true, &v, NULL, NULL, pc, MAX, &end);
 	/* Without frame pointers it gets to the end; a frame that needs an rbp nobody saved ends it. */
@@ -451,9 +342,10 @@ int main(int argc, char **argv)
 {
 	struct pd_unwind_stats stats;
 	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
-	find_stack();
 	struct pd_regs none = { .only_sp = false };
-	struct pd_view all = view_at(stack_lo, stack_hi);
+	struct pd_view all = stack_of(pthread_self());
+	stack_lo = all.lo;
+	stack_hi = all.hi;
 	EQ(pd_walk(&none, true, &all, NULL, NULL, pc, MAX, &end), 1); /* nothing is known yet */
 	EQ(end, PD_END_LOST);
 	EQ(pd_unwind_open(&budget), 0);
@@ -462,15 +354,11 @@ int main(int argc, char **argv)
 	OK(stats.tables >= 1 && stats.rows > 1000 && stats.bytes <= budget.taken);
 	sigaction(SIGUSR1, &sa, NULL);
 	calls();
-#ifndef __SANITIZE_THREAD__ /* it runs handlers later, from elsewhere */
 	signals();
-#endif
 	contexts(NULL);
 	contexts(&here);
 	registers();
 	views();
-	memos();
-	nonsense();
 	from_outside();
 	pd_unwind_close();
 	EQ(budget.taken, 0);
