@@ -51,6 +51,7 @@ export class Flame {
 	// Rows of boxes from the root to the zoomed node, each as wide as all, and from there down by weight.
 	lay() {
 		const { tree, view } = this;
+		this.mark.style.display = "none"; // what the pointer was on may be elsewhere now
 		this.boxes = [];
 		this.rows = [];
 		this.thin = { n: 0, value: 0 };

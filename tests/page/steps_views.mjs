@@ -84,6 +84,7 @@ export const VIEWS = {
 		await page.until("/clone3[^]*with callees .*100\\s%/.test(document.querySelector('footer').innerText)");
 		await page.clickAt(at.x, at.y + 18 * 6);
 		await page.until("location.hash.includes('z=')");
+		await page.until("getComputedStyle(document.querySelector('#flame .mark')).display === 'none'");
 		const zoomed = await page.eval("location.hash");
 		await page.press("ArrowUp");
 		await page.press("ArrowDown");
