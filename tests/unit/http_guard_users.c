@@ -90,27 +90,35 @@ static void needed(const struct kit *k, int (*ask)(const struct kit *, const cha
 	OK(a.status == 401 && strstr(a.what, "wrong token"));
 }
 
-/* More wrong tokens than are looked at in a second: 429, also for the right one. */
-static void guessing(const struct kit *k)
+/* How many of twelve wrong tokens are not looked at. */
+static int guess(const struct kit *k)
 {
-	int fd[12], status[12];
+	int fd[12], refused = 0;
 	usleep(1100000); /* into a second of its own */
 	for (int i = 0; i < 12; i++) {
 		fd[i] = kit_connect(k);
 		kit_puts(fd[i], WITH("guess-guess-guess"));
 	}
-	int refused = 0;
 	for (int i = 0; i < 12; i++) {
 		struct kit_reply *p = kit_read(fd[i], 3000, false);
-		status[i] = p->status;
 		refused += p->status == 429;
 		if (p->status == 429)
 			STREQ(kit_header(p, "Retry-After"), "1");
 		else
 			STREQ(kit_header(p, "WWW-Authenticate"), "Basic realm=\"pprofd\"");
-		OK(status[i] == 401 || status[i] == 429);
+		OK(p->status == 401 || p->status == 429);
 		close(fd[i]);
 	}
+	return refused;
+}
+
+/* More wrong tokens than are looked at in a second: 429, also for the right one. A machine that stands still for a while
+ * gives them two seconds. */
+static void guessing(const struct kit *k)
+{
+	int refused = 0;
+	for (int i = 0; i < 3 && refused != 2; i++)
+		refused = guess(k);
 	EQ(refused, 2);
 	EQ(as_self(k, WITH(TOKEN)), 429);
 	OK(WITHIN(3000, as_self(k, WITH(TOKEN)) == 200));
