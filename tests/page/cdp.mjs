@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const FLAGS = [
+export const FLAGS = [
 	"--headless=new",
 	"--no-sandbox",
 	"--disable-gpu",
@@ -20,6 +20,9 @@ const FLAGS = [
 	"--no-default-browser-check",
 	"--remote-debugging-pipe",
 ];
+// What the page's policy forbids is an error, too.
+export const POLICY = `addEventListener("securitypolicyviolation",
+	e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sample));`;
 const KEYS = {
 	Enter: [13, "\r"],
 	Escape: [27],
@@ -91,7 +94,7 @@ export async function launch(folder, flags = []) {
 	};
 }
 
-class Page {
+export class Page {
 	constructor(send, targetId) {
 		this.send = send;
 		this.targetId = targetId;
@@ -101,10 +104,7 @@ class Page {
 	}
 	async begin({ width = 1440, height = 900, dark = false }) {
 		for (const domain of ["Page", "Runtime", "Network", "Log", "DOM"]) await this.send(`${domain}.enable`);
-		await this.send("Page.addScriptToEvaluateOnNewDocument", {
-			source: `addEventListener("securitypolicyviolation",
-			e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sample));`,
-		});
+		await this.send("Page.addScriptToEvaluateOnNewDocument", { source: POLICY });
 		await this.send("Emulation.setDeviceMetricsOverride", {
 			width,
 			height,

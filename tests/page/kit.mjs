@@ -2,7 +2,8 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { launch } from "./cdp.mjs";
+
+const { launch } = await import(process.env.PLAYWRIGHT ? "./playwright.mjs" : "./cdp.mjs");
 
 export const { T } = process.env;
 const SHOTS = process.env.SHOTS || join(T, "shots");
