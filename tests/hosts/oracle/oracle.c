@@ -111,11 +111,12 @@ static const struct pd_module *module_of(uint64_t pc)
 	return NULL;
 }
 
-/* Theirs tells the first instruction of a signal frame as a return address; ours, as what it is. */
+/* Theirs tells the first instruction of a signal frame as a return address; ours, as what it is. Where theirs ends,
+ * nothing says whether it is one. */
 static bool equal(const struct stack *ours, const struct stack *theirs, unsigned i)
 {
 	uint64_t pc = theirs->pc[i];
-	bool signal_frame = i + 1 < theirs->n && theirs->exact[i + 1];
+	bool signal_frame = i + 1 == theirs->n || theirs->exact[i + 1];
 	return ours->pc[i] == pc - !theirs->exact[i] || (signal_frame && ours->pc[i] == pc);
 }
 
