@@ -14,7 +14,8 @@ PLACE(contender);
 static const uint64_t rate[CASES] = { 1, 10000, 1000000 }, fraction[CASES] = { 1, 10, 100 };
 
 static pthread_mutex_t wanted = PTHREAD_MUTEX_INITIALIZER;
-static int now, stop; /* index of the rates in force */
+/* Index of the rates in force; -1 while they change, when nobody wants the lock. */
+static int now = -1, parked, stop;
 /* Of the waits under each: number, sum, and variances of the estimates. */
 static struct truth {
 	double n, ns, block_var, square;
@@ -24,10 +25,17 @@ PLACED(contender) static void *contender(void *arg)
 {
 	struct truth *mine = arg;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		int c = __atomic_load_n(&now, __ATOMIC_ACQUIRE);
+		if (c < 0) {
+			__atomic_fetch_add(&parked, 1, __ATOMIC_RELEASE);
+			while (__atomic_load_n(&now, __ATOMIC_RELAXED) < 0 && !__atomic_load_n(&stop, __ATOMIC_RELAXED))
+				usleep(100);
+			__atomic_fetch_sub(&parked, 1, __ATOMIC_RELEASE);
+			continue;
+		}
 		long long before = test_now_ns();
 		pthread_mutex_lock(&wanted);
 		double took = (double)(test_now_ns() - before);
-		int c = __atomic_load_n(&now, __ATOMIC_RELAXED);
 		/* Asleep, so that many take turns on few processors. */
 		usleep(30);
 		pthread_mutex_unlock(&wanted);
@@ -49,29 +57,41 @@ static void add(struct peek_sum *to, struct peek_sum more)
 	to->ns += more.ns;
 }
 
-static void set(int c)
+/* What is counted so far, when all have left the lock. */
+static void park(struct peek_sum *block, struct peek_sum *mutex)
+{
+	__atomic_store_n(&now, -1, __ATOMIC_RELEASE);
+	OK(WITHIN(10000, __atomic_load_n(&parked, __ATOMIC_ACQUIRE) == THREADS));
+	*block = peek_sum(PD_BLOCK, IN(contender), NULL);
+	*mutex = peek_sum(PD_MUTEX, IN(contender), NULL);
+}
+
+static void go(int c)
 {
 	peek_rate("block_rate", rate[c]);
 	peek_rate("mutex_fraction", fraction[c]);
-	__atomic_store_n(&now, c, __ATOMIC_RELAXED);
+	__atomic_store_n(&now, c, __ATOMIC_RELEASE);
+	OK(WITHIN(10000, __atomic_load_n(&parked, __ATOMIC_ACQUIRE) == 0));
+	usleep(50000);
 }
 
 int main(void)
 {
 	pthread_t t[THREADS];
 	struct peek_sum block[CASES] = { { 0, 0, 0 } }, mutex[CASES] = { { 0, 0, 0 } };
+	struct peek_sum b, m, block_was, mutex_was;
 	peek_start();
-	set(0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&t[i], NULL, contender, truth[i]);
+	park(&block_was, &mutex_was);
 	for (int r = 0; r < CASES * ROUNDS; r++) {
 		int c = r % CASES;
-		set(c);
-		struct peek_sum b = peek_sum(PD_BLOCK, IN(contender), NULL);
-		struct peek_sum m = peek_sum(PD_MUTEX, IN(contender), NULL);
-		usleep(50000);
-		add(&block[c], peek_less(peek_sum(PD_BLOCK, IN(contender), NULL), b));
-		add(&mutex[c], peek_less(peek_sum(PD_MUTEX, IN(contender), NULL), m));
+		go(c);
+		park(&b, &m);
+		add(&block[c], peek_less(b, block_was));
+		add(&mutex[c], peek_less(m, mutex_was));
+		block_was = b;
+		mutex_was = m;
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < THREADS; i++)
