@@ -5,7 +5,7 @@ import { chosen, withTop, withTree } from "./chosen.mjs";
 import { commands } from "./command.mjs";
 import { button, copy, el, fill } from "./dom.mjs";
 import { facts } from "./facts.mjs";
-import { endings } from "./service.mjs";
+import { ended, endings } from "./service.mjs";
 import { matching, numbers, sum } from "./model.mjs";
 import { showBox } from "./foot.mjs";
 import { forget, go, now, once, shown } from "./now.mjs";
@@ -104,7 +104,7 @@ function renderFacts(x) {
 		visible: x.visible,
 		samples: x.samples,
 		state: now.state,
-		ends: once("ends", [p, at], () => endings(p, values)),
+		ends: once("ends", [p, at], () => ended(once("endings", [p], () => endings(p)), values)),
 		recursive: x.top?.recursive,
 		thin: now.thin,
 		label:
@@ -141,9 +141,9 @@ function renderFilters(x) {
 	const { s, p, marks } = x,
 		labels = x.base.labels ?? [];
 	const found = marks
-		? once("found", [p, marks, x.w], () => {
+		? once("found", [p, marks, x.at, x.filter], () => {
 				const hit = matching(p, marks),
-					share = sum(x.w, hit),
+					share = sum(x.w(), hit),
 					n = sum(marks);
 				return n
 					? `${plural(n, "function")} match: ${percent(share, x.visible)} with callees`
@@ -307,6 +307,7 @@ const part = (name, tag, props, ...children) => (ui[name] = el(tag, props, ...ch
 const field = (key, text, title) =>
 	part(key, "input", {
 		type: "search",
+		autocomplete: "off",
 		id: "in-" + key,
 		placeholder: text,
 		title,

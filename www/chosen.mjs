@@ -6,8 +6,8 @@ import { attempt, now, once } from "./now.mjs";
 import { labelOf, nameId } from "./state.mjs";
 
 // Null, or { s, c: the capture, b: what it is compared with, base: both, p: the stacks as shown, at and type: the sample
-// type, filter: samples kept, w and columns: weights, total, visible: sums, raw and samples: how many were taken, even:
-// each stands for the same, marks: functions searched for, f: the function chosen, byId: functions by nameId, view ... }.
+// type, filter: samples kept, columns: weights of all, w(): of those kept, total, visible: sums, raw and samples: how many
+// were taken, even: each stands for the same, marks: functions searched for, f: the function chosen, byId: functions by nameId, view ... }.
 export function chosen() {
 	const { s, captures } = now;
 	const c = captures.find(x => x.id === s.c),
@@ -37,23 +37,24 @@ function stacksOf(s, c, b) {
 function weightsOf({ s, c, b, base, at, type }) {
 	const filter = once("keep", [base, s.f, s.x, s.l], () => filterOf(s, base));
 	const total = once("total", [base, at, b], () => sum(b ? c.p.values[at] : base.values[at]));
-	const w = once("weights", [base, at, filter], () => masked(base.values[at], filter));
+	const w = () => once("weights", [base, at, filter], () => masked(base.values[at], filter));
 	const raw = once("raw", [base, at], () => (b ? taken(c.p) : taken({ ...base, index: at })));
 	const samples = once("samples", [raw], () => raw && sum(raw)),
 		[factor, mode] = b ? scaling(s, c.p, b.p, at) : [1];
 	// Where each sample weighs the same, what was taken follows from the weight.
 	const even = /^(cpu|time|samples)$/.test(type.type);
-	const columns = once("columns", [w, raw, factor, b, even], () =>
-		b ? sides(base, w, factor) : raw && !even ? [w, masked(raw, filter)] : [w],
+	const columns = once("columns", [base, at, raw, factor, b, even], () =>
+		b ? sides(base, base.values[at], factor) : raw && !even ? [base.values[at], raw] : [base.values[at]],
 	);
-	const visible = once("visible", [columns], () => sum(columns[b ? 1 : 0]));
+	const visible = filter || b ? once("visible", [columns, filter], () => sum(columns[b ? 1 : 0], filter)) : total;
 	return { filter, total, w, raw, samples, even, columns, visible, mode };
 }
 function filterOf(s, p) {
 	if (!s.f && !s.x && !s.l) return null;
-	const focus = s.f && matching(p, marked(p, s.f, true)),
-		ignore = s.x && matching(p, marked(p, s.x, true));
-	const [key, value] = labelOf(s.l),
+	const focus = s.f && matching(p, marked(p, s.f, true));
+	if (!s.x && !s.l) return focus;
+	const ignore = s.x && matching(p, marked(p, s.x, true)),
+		[key, value] = labelOf(s.l),
 		out = new Uint8Array(p.n);
 	const entry = p.labels?.find(l => l.key === key),
 		at = entry?.values.map(String).indexOf(value) ?? -1;
@@ -74,12 +75,13 @@ function scaling(s, after, before, at) {
 export function withTree(x) {
 	const { s } = x;
 	x.tree = once("tree" + s.n, [x.p], () => new Tree(x.p, s.n));
-	if (x.tree.columns !== x.columns) x.tree.weigh(x.columns);
+	if (x.tree.columns !== x.columns || x.tree.keep !== x.filter) x.tree.weigh(x.columns, x.filter);
 	const node = text => x.tree.follow(text.split(".").map(x.byId));
 	x.zoom = s.z ? node(s.z) : 0;
 	x.node = s.p ? node(s.p) : -1;
 }
 // With the sums of all functions.
 export function withTop(x) {
-	x.top = once("top", [x.p, x.columns], () => top(x.p, x.columns));
+	const columns = () => x.columns.map(w => masked(w, x.filter));
+	x.top = once("top", [x.p, x.columns, x.filter], () => top(x.p, columns()));
 }

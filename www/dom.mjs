@@ -19,7 +19,7 @@ export const button = (text, onclick, props) => el("button", { type: "button", o
 export function choice(options, value, onchange, props) {
 	return el(
 		"select",
-		{ ...props, onchange: e => onchange(e.target.value) },
+		{ autocomplete: "off", ...props, onchange: e => onchange(e.target.value) },
 		options
 			.map(o => (Array.isArray(o) ? o : [o, o]))
 			.map(([v, text]) => el("option", { value: v, selected: v === value }, text)),

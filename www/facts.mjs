@@ -239,10 +239,9 @@ const RULES = [
 		19,
 		"",
 		c => {
-			const used = new Set(c.p.modules),
-				bare = c.p.mappings.filter(
-					(m, i) => used.has(i) && m.functions && !m.inlines && m.file.includes("/"),
-				);
+			const bare = c.p.mappings.filter(
+				(m, i) => m.functions && !m.inlines && m.file.includes("/") && c.p.modules.includes(i),
+			);
 			return (
 				bare[0] &&
 				`Inlined calls in ${bare

@@ -115,24 +115,25 @@ export class Flame {
 		const { host, ink, canvas, rows, view, tree } = this,
 			{ css } = view,
 			dpr = devicePixelRatio || 1;
-		// No larger than what is in it: each pixel costs time.
+		// Not much larger than what is in it, for each pixel costs time, and not another size for each row.
 		const tall = rows.length * ROW + 4,
-			height = Math.min(tall, this.height);
+			height = Math.min(Math.ceil(rows.length / 8) * 8 * ROW + 4, this.height);
 		if (canvas.width !== Math.round(this.width * dpr) || canvas.height !== Math.round(height * dpr)) {
 			canvas.width = Math.round(this.width * dpr);
 			canvas.height = Math.round(height * dpr);
 			canvas.style.width = this.width + "px";
 			canvas.style.height = height + "px";
+			ink.font = "12px " + css.mono;
+			ink.textBaseline = "middle";
+			ink.scale(dpr, dpr);
 		}
 		if (this.tall !== tall) this.space.style.height = (this.tall = tall) + "px";
 		const from = host.scrollTop;
-		ink.setTransform(dpr, 0, 0, dpr, 0, 0);
 		ink.fillStyle = css.back;
 		ink.fillRect(0, 0, this.width, height);
-		ink.font = "12px " + css.mono;
-		ink.textBaseline = "middle";
 		this.glyph ??= ink.measureText("0".repeat(50)).width / 50;
-		const rest = [css.rest, css.faint];
+		const rest = [css.rest, css.faint],
+			words = [];
 		let chosen = null;
 		rows.forEach((row, d) => {
 			const y = this.top(d) - from;
@@ -148,20 +149,17 @@ export class Flame {
 					Math.max(box.w - 1, 1),
 					joined ? ROW : BOX,
 				);
-				if (box.w > 3 * this.glyph + 8) {
-					ink.fillStyle = text;
-					const name = box.n
-						? `… ${box.n} frame${box.n > 1 ? "s" : ""}`
-						: view.name(box.v);
-					ink.fillText(
-						fit(name, Math.floor((box.w - 8) / this.glyph)),
-						box.x + 4,
-						y + BOX / 2 + 1,
-					);
-				}
+				if (box.w > 3 * this.glyph + 8) words.push([box, text, y + BOX / 2 + 1]);
 				if (box.v === view.selected && !box.n) chosen = box;
 			}
 		});
+		// Afterwards, for they are mostly of one colour, and changing it takes longer than writing.
+		let last = "";
+		for (const [box, text, y] of words) {
+			const name = box.n ? `… ${box.n} frame${box.n > 1 ? "s" : ""}` : view.name(box.v);
+			if (text !== last) ink.fillStyle = last = text;
+			ink.fillText(fit(name, Math.floor((box.w - 8) / this.glyph)), box.x + 4, y);
+		}
 		if (chosen) {
 			ink.strokeStyle = css.accent;
 			ink.lineWidth = 2;

@@ -33,18 +33,24 @@ export class Tree {
 		this.epoch = 0;
 	}
 
-	// Columns of weights: the width of a node is its sum of the first one.
-	weigh(columns) {
-		this.columns = columns;
-		this.sums = columns.map((_, c) => this.sums?.[c] ?? new Float64Array(this.p.n + 1));
-		this.add(0, this.p.n);
+	// Columns of weights, and which samples count, all if null: a node is as wide as its sum of the first column.
+	weigh(columns, keep) {
+		const { n } = this.p,
+			other = this.columns !== columns;
+		Object.assign(this, { columns, keep });
+		for (const name of ["weights", "sums"])
+			this[name] = columns.map((_, c) => this[name]?.[c] ?? new Float64Array(n + 1));
+		this.add(0, n, other);
 		this.epoch++;
 	}
-	add(lo, hi) {
-		const { perm } = this;
+	// The weights stand in the tree's order as well: looked up by perm[] they take several times as long.
+	add(lo, hi, moved) {
+		const { perm, keep } = this;
 		this.columns.forEach((w, c) => {
-			const sum = this.sums[c];
-			for (let i = lo, total = sum[lo]; i < hi; i++) sum[i + 1] = total += w[perm[i]];
+			const sum = this.sums[c],
+				own = this.weights[c];
+			if (moved) for (let i = lo; i < hi; i++) own[i] = w[perm[i]];
+			for (let i = lo, total = sum[lo]; i < hi; i++) sum[i + 1] = total += keep ? own[i] * keep[perm[i]] : own[i];
 		});
 	}
 	value(v, c = 0) {
@@ -110,7 +116,7 @@ export class Tree {
 		if (found.length > 1) {
 			for (let i = lo; i < hi; i++) room[at[which[i]]++] = perm[i];
 			perm.set(room.subarray(lo, hi), lo);
-			this.add(lo, hi);
+			this.add(lo, hi, true);
 		}
 		kids.end = end;
 		this.sorted[v] = 0;
@@ -263,7 +269,7 @@ export function within({ n, start, frames, names }) {
 export function matching(p, marked) {
 	const out = new Uint8Array(p.n),
 		{ n, start, frames, within } = p;
-	let few = within ? 2 * n : 0;
+	let few = within ? 10 * n : 0;
 	for (let f = 0; f < marked.length && few > 0; f++) if (marked[f]) few -= within.at[f + 1] - within.at[f];
 	if (few > 0) {
 		marked.forEach((yes, f) => {
@@ -293,16 +299,19 @@ export function pattern(text) {
 export function marked(p, text, wide) {
 	const re = pattern(text),
 		memo = new Map();
-	const file = s => memo.get(s) ?? memo.set(s, re.test(s)).get(s);
-	return Uint8Array.from(p.names, (name, f) =>
-		re.test(name) || (wide && (file(p.files[f]) || file(p.mappings[p.modules[f]]?.file ?? ""))) ? 1 : 0,
-	);
+	const file = s => memo.get(s) ?? memo.set(s, re.test(s)).get(s),
+		out = new Uint8Array(p.names.length);
+	p.names.forEach((name, f) => {
+		if (re.test(name) || (wide && (file(p.files[f]) || file(p.mappings[p.modules[f]]?.file ?? "")))) out[f] = 1;
+	});
+	return out;
 }
 
 // All of them, or those that are kept.
 export function sum(w, keep) {
 	let all = 0;
-	for (let s = 0; s < w.length; s++) if (!keep || keep[s]) all += w[s];
+	if (keep) for (let s = 0; s < w.length; s++) all += w[s] * keep[s];
+	else for (let s = 0; s < w.length; s++) all += w[s];
 	return all;
 }
 

@@ -1,5 +1,6 @@
 // What the service and its files are about, in the terms of the page: kinds told by sample types, rates in words, the
 // state of the admin route. Pure.
+import { sum } from "./model.mjs";
 import { amount, digits } from "./words.mjs";
 
 // What family of profile it is, told by its sample types; the page takes any file.
@@ -57,26 +58,27 @@ export function readState(json) {
 	};
 }
 
-// Where it ends that a sentence tells of: in the profiler itself, in modules without symbols.
-export function endings(p, w) {
-	const { n, start, frames, names } = p,
-		bare = new Map(),
-		self = new Float64Array(names.length + 1);
-	let own = 0,
-		all = 0;
+// The samples that end where a sentence tells of: under "" those in the profiler itself, else by module without symbols.
+export function endings({ n, start, frames, names, modules, mappings }) {
+	const where = names.map((name, f) =>
+			name === "[profiler]" ? "" : /\+0x[0-9a-f]+$/.test(name) ? mappings[modules[f]] : undefined,
+		),
+		by = new Map();
 	for (let s = 0; s < n; s++) {
-		self[start[s] < start[s + 1] ? frames[start[s]] >> 1 : names.length] += w[s];
-		all += w[s];
+		const m = start[s] < start[s + 1] ? where[frames[start[s]] >> 1] : undefined;
+		if (m !== undefined) (by.get(m) ?? by.set(m, []).get(m)).push(s);
 	}
-	names.forEach((name, f) => {
-		const m = p.mappings[p.modules[f]];
-		if (name === "[profiler]") own += self[f];
-		else if (m && self[f] && /\+0x[0-9a-f]+$/.test(name)) bare.set(m, (bare.get(m) ?? 0) + self[f]);
-	});
+	return by;
+}
+// What they weigh.
+export function ended(by, w) {
+	const all = sum(w),
+		of = m => (by.get(m) ?? []).reduce((v, s) => v + w[s], 0);
 	return {
-		own,
-		bare: [...bare]
-			.map(([m, v]) => ({ file: m.file, build: m.build, share: v / all }))
+		own: of(""),
+		bare: [...by.keys()]
+			.filter(Boolean)
+			.map(m => ({ file: m.file, build: m.build, share: of(m) / all }))
 			.sort((a, b) => b.share - a.share),
 	};
 }

@@ -13,9 +13,8 @@ export function parseState(hash) {
 	return s;
 }
 export function formatState(s) {
-	const params = new URLSearchParams();
-	for (const key of LETTERS) if (s[key]) params.set(key, s[key]);
-	return "#" + params;
+	const parts = [...LETTERS].filter(key => s[key]).map(key => `${key}=${encodeURIComponent(s[key])}`);
+	return "#" + parts.join("&");
 }
 
 // "key=value" taken apart.

@@ -108,7 +108,7 @@ function showTop(host, x, page) {
 
 function showPeek(host, x, page) {
 	const f = x.f >= 0 ? x.f : x.top.self[0].indexOf(Math.max(...x.top.self[0]));
-	const sides = once("peek", [x.p, x.w, f], () => neighbours(x.p, x.w, f));
+	const sides = once("peek", [x.p, x.at, x.filter, f], () => neighbours(x.p, x.w(), f));
 	fill(host, f < 0 ? [] : peekTable({ ...tableOf(x, page), ...sides, selected: f }));
 }
 
@@ -117,7 +117,7 @@ function showGraph(host, x, page) {
 		host,
 		graphView({
 			p: x.p,
-			w: x.w,
+			w: x.w(),
 			unit: x.type.unit,
 			top: x.top,
 			selected: x.f,

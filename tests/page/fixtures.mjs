@@ -1,6 +1,6 @@
 // Profiles that invite to be misread, and what the page says of one: through the decoder, as the page does it.
 import { facts } from "../../www/facts.mjs";
-import { endings, readState } from "../../www/service.mjs";
+import { ended, endings, readState } from "../../www/service.mjs";
 import { derive, sum, taken, top } from "../../www/model.mjs";
 import { decode, gunzip } from "../../www/pprof.mjs";
 import { encode } from "./make.mjs";
@@ -65,7 +65,7 @@ export async function told(m, x = {}) {
 		total: sum(w),
 		visible: sum(w),
 		samples: raw && sum(raw),
-		ends: endings(p, w),
+		ends: ended(endings(p), w),
 		recursive,
 		...x,
 		state: x.state && readState(x.state),

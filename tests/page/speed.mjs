@@ -164,14 +164,25 @@ async function interactions() {
 				`document.querySelector("#flame canvas").dispatchEvent(new MouseEvent("click", { bubbles: true, clientX: ${x}, clientY: ${y} }))`,
 			),
 		);
+	// Places where there is something to zoom into, as deep as there is.
+	const places = [];
 	for (let i = 0; i < 8; i++)
+		for (let d = 6 + i, hit = false; d > 0 && !hit; d--) {
+			const place = [at.x + (at.w * (i + 1)) / 12, at.y + 18 * d + 8];
+			await click(...place)();
+			hit = await page.eval("/[#&]z=/.test(location.hash)");
+			if (hit) places.push(place);
+			if (hit) await click(at.x + 300, at.y + 8)();
+		}
+	for (let i = 0; i < places.length; i++)
 		for (let r = 0; r < REPEATS; r++) {
 			for (let k = 0; k < 4; k++)
 				await measure("hover", 4 * i + k, async () => {
 					await page.move(at.x + (at.w * (k + 1)) / 6 + i, at.y + 30 + 18 * k);
-					await page.eval("new Promise(requestAnimationFrame)");
+					// Until it is painted: by the second frame.
+					await page.eval("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))");
 				});
-			await measure("zoom", i, click(at.x + (at.w * (i + 1)) / 12, at.y + 18 * (6 + i) + 8));
+			await measure("zoom", i, click(...places[i]));
 			await measure("zoom out", i, click(at.x + 300, at.y + 8));
 			for (const [name, make] of Object.entries(setting))
 				await measure(name, i, () => page.eval(complete(make(i))));
