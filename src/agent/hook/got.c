@@ -134,9 +134,11 @@ static void one_slot(const struct pd_object *o, struct pd_hook *h, size_t sym, v
 	bool own = pd_object_defines(o, sym) && looked_at > at_start;
 	bool lazy = now != *h->real && pd_object_holds(o, now) && !own;
 	if ((now != *h->real && !lazy) || (lazy && pd_object_asks_other(o, sym, h->version))) {
-		/* As it is in the file: a small number, or none. */
-		unfinished |= (uintptr_t)now < o->base && !settled;
-		h->skipped++;
+		/* As it is in the file, a small number or none: of an object that the loader is still busy with. */
+		if ((uintptr_t)now < o->base && !settled)
+			unfinished = true;
+		else
+			h->skipped++;
 		return;
 	}
 	if (!store(o, slot, now, h->replacement))
