@@ -7,7 +7,8 @@ import { labelOf, nameId } from "./state.mjs";
 
 // Null, or { s, c: the capture, b: what it is compared with, base: both, p: the stacks as shown, at and type: the sample
 // type, filter: samples kept, columns: weights of all, w(): of those kept, total, visible: sums, raw and samples: how many
-// were taken, even: each stands for the same, marks: functions searched for, f: the function chosen, byId: functions by nameId, view ... }.
+// were taken, even: each stands for the same, marks: functions searched for, f: the function chosen, byId: functions by
+// nameId, view ... }.
 export function chosen() {
 	const { s, captures } = now;
 	const c = captures.find(x => x.id === s.c),
