@@ -29,6 +29,7 @@ static size_t objects;   /* with slots that were looked at in the last pass */
 static size_t looked_at; /* in this pass, the one that is looked at included */
 static size_t at_start;  /* objects that were there before the program began; they come first in the list */
 static unsigned long long seen_adds, seen_subs;
+static uint32_t passes;  /* atomic: that changed slots, or looked for such */
 static bool unfinished; /* in the last pass, an object was still being relocated */
 static time_t changed;  /* when the loader's lists were last seen to have changed, by CLOCK_MONOTONIC */
 static bool settled;    /* that is long ago: whatever looks unfinished stays so */
@@ -85,6 +86,8 @@ static void one_pointer(const struct pd_object *o, struct pd_hook *h, void **at,
 		store(o, at, now, on ? h->replacement : *h->real);
 	if (pd_load_relaxed(at) == h->replacement)
 		patched(o, h);
+	else if (on && (uintptr_t)now < o->base && !h->missing && !h->left_out && !settled)
+		unfinished = true;
 }
 
 /* What slots held that were not bound yet when they were changed, to be put back. Others get the real function. */
@@ -252,6 +255,12 @@ static void run(struct pass p)
 	pd_loader_lock();
 	dl_iterate_phdr(visit, &p);
 	pd_loader_unlock();
+	pd_store_relaxed(&passes, passes + 1);
+}
+
+uint32_t pd_hooks_passes(void)
+{
+	return pd_load_relaxed(&passes);
 }
 
 void pd_hooks_resolve(struct pd_hook *hooks, size_t n)

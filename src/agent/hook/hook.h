@@ -33,6 +33,8 @@ void pd_hooks_resolve(struct pd_hook *hooks, size_t n);
 void pd_hooks_off(struct pd_hook *hooks);
 /* Do the same for objects loaded since. Cheap when the loader has not loaded any. True when something was new. */
 bool pd_hooks_refresh(void);
+/* Changes with each pass over the slots: what was found in the host's memory before is old then. */
+uint32_t pd_hooks_passes(void);
 /* How many variables of the host hold the address of one of these functions still. Takes milliseconds, without
  * the loader's lock. One caller at a time. */
 size_t pd_hooks_copies(const struct pd_hook *hooks, size_t n);

@@ -7,28 +7,27 @@
 
 #include "agent/hook/hook.h"
 #include "agent/sampler/heap.h"
-#include "agent/unwind/unwind.h"
 #include "base/time.h"
 
-#define LOOK_EVERY 60000000000 /* ns; when objects were loaded, as soon as it costs little */
+#define LOOK_EVERY 60000000000 /* ns; when slots were changed, as soon as it costs little */
 #define LITTLE 200             /* one part in so many of the time */
 
 static size_t copies; /* addresses of the allocator's functions in variables of the host */
-static uint32_t looked_generation;
+static uint32_t looked_passes;
 static int64_t looked_at, look_took;
 
 void pd_heap_look_round(void)
 {
 	const struct pd_hook *hook;
 	int64_t start = pd_mono_ns(), ago = start - looked_at;
-	uint32_t generation = pd_unwind_generation();
-	if (looked_at && ago < (generation == looked_generation ? LOOK_EVERY : look_took * LITTLE))
+	uint32_t passes = pd_hooks_passes();
+	if (looked_at && ago < (passes == looked_passes ? LOOK_EVERY : look_took * LITTLE))
 		return;
 	size_t n = pd_heap_hooks(&hook);
 	pd_store_relaxed(&copies, pd_hooks_copies(hook, n));
 	looked_at = pd_mono_ns();
 	look_took = looked_at - start;
-	looked_generation = generation;
+	looked_passes = passes;
 }
 
 struct seen {
