@@ -1,11 +1,13 @@
 // The flame graph on a canvas: lays out what is wide enough to see, draws what is in sight, and moves a selection by
 // mouse and keyboard. Knows trees and pixels; must not know where profiles come from.
+import { draw, give } from "./pen.mjs";
 import { hash } from "./state.mjs";
-import { fit } from "./words.mjs";
+import { plural } from "./words.mjs";
 
 const ROW = 18,
 	BOX = 17,
 	MIN = 3,
+	WORD = 30,
 	SLICE = 8;
 
 export class Flame {
@@ -21,7 +23,7 @@ export class Flame {
 		this.mark.className = "mark";
 		this.space.append(this.canvas, this.mark);
 		host.append(this.space);
-		this.ink = this.canvas.getContext("2d", { alpha: false });
+		give(this.canvas);
 		host.addEventListener("scroll", () => this.draw());
 		host.addEventListener("mousemove", e => this.hover(this.hit(e)));
 		host.addEventListener("mouseleave", () => this.hover(null));
@@ -37,6 +39,7 @@ export class Flame {
 	measure() {
 		this.width = this.host.clientWidth;
 		this.height = this.host.clientHeight;
+		Object.assign(this.canvas.style, { width: this.width + "px", height: this.height + "px" });
 	}
 
 	// view: { zoom, selected, flip, css { back, rest, faint, accent, mono }, colour(v) -> [fill, ink], name(v) }.
@@ -112,59 +115,44 @@ export class Flame {
 		return this.view.flip ? (this.rows.length - 1 - d) * ROW : d * ROW;
 	}
 	draw() {
-		const { host, ink, canvas, rows, view, tree } = this,
+		const { host, view, tree, width, height } = this,
 			{ css } = view,
-			dpr = devicePixelRatio || 1;
-		// Not much larger than what is in it, for each pixel costs time, and not another size for each row.
-		const tall = rows.length * ROW + 4,
-			height = Math.min(Math.ceil(rows.length / 8) * 8 * ROW + 4, this.height);
-		if (canvas.width !== Math.round(this.width * dpr) || canvas.height !== Math.round(height * dpr)) {
-			canvas.width = Math.round(this.width * dpr);
-			canvas.height = Math.round(height * dpr);
-			canvas.style.width = this.width + "px";
-			canvas.style.height = height + "px";
-			ink.font = "12px " + css.mono;
-			ink.textBaseline = "middle";
-			ink.scale(dpr, dpr);
-		}
-		if (this.tall !== tall) this.space.style.height = (this.tall = tall) + "px";
-		const from = host.scrollTop;
-		ink.fillStyle = css.back;
-		ink.fillRect(0, 0, this.width, height);
-		this.glyph ??= ink.measureText("0".repeat(50)).width / 50;
-		const rest = [css.rest, css.faint],
+			from = host.scrollTop,
+			rest = [css.rest, css.faint],
+			boxes = new Float32Array(this.boxes.length * 5),
+			colours = new Map(),
 			words = [];
-		let chosen = null;
-		rows.forEach((row, d) => {
+		let n = 0,
+			frame;
+		this.space.style.height = this.rows.length * ROW + 4 + "px";
+		for (const { v, d, x, w, n: many } of this.boxes) {
 			const y = this.top(d) - from;
-			if (y < -ROW || y > height) return;
-			for (const box of row) {
-				const [fill, text] = box.n ? rest : view.colour(box.v);
+			if (y < -ROW || y > height) continue;
+			const [fill, text] = many ? rest : view.colour(v),
 				// No gap to the caller: it is a part of its code.
-				const joined = !box.n && d > 0 && tree.inlined[box.v];
-				ink.fillStyle = fill;
-				ink.fillRect(
-					box.x,
-					joined && !view.flip ? y - 1 : y,
-					Math.max(box.w - 1, 1),
-					joined ? ROW : BOX,
-				);
-				if (box.w > 3 * this.glyph + 8) words.push([box, text, y + BOX / 2 + 1]);
-				if (box.v === view.selected && !box.n) chosen = box;
-			}
+				joined = !many && d > 0 && tree.inlined[v];
+			let colour = colours.get(fill);
+			if (colour === undefined) colours.set(fill, (colour = colours.size));
+			boxes[n++] = colour;
+			boxes[n++] = x;
+			boxes[n++] = joined && !view.flip ? y - 1 : y;
+			boxes[n++] = Math.max(w - 1, 1);
+			boxes[n++] = joined ? ROW : BOX;
+			if (w > WORD)
+				words.push([many ? `… ${plural(many, "frame")}` : view.name(v), x + 4, y + BOX / 2 + 1, w - 8, text]);
+			if (v === view.selected && !many) frame = [css.accent, [x + 1, y + 1, Math.max(w - 3, 1), BOX - 2]];
+		}
+		draw({
+			width,
+			height,
+			dpr: devicePixelRatio || 1,
+			font: "12px " + css.mono,
+			back: css.back,
+			boxes: boxes.subarray(0, n),
+			colours: [...colours.keys()],
+			words,
+			frame,
 		});
-		// Afterwards, for they are mostly of one colour, and changing it takes longer than writing.
-		let last = "";
-		for (const [box, text, y] of words) {
-			const name = box.n ? `… ${box.n} frame${box.n > 1 ? "s" : ""}` : view.name(box.v);
-			if (text !== last) ink.fillStyle = last = text;
-			ink.fillText(fit(name, Math.floor((box.w - 8) / this.glyph)), box.x + 4, y);
-		}
-		if (chosen) {
-			ink.strokeStyle = css.accent;
-			ink.lineWidth = 2;
-			ink.strokeRect(chosen.x + 1, this.top(chosen.d) - from + 1, Math.max(chosen.w - 3, 1), BOX - 2);
-		}
 	}
 
 	hit(e) {

@@ -1,11 +1,13 @@
 // Taking profiles from the service, and reading them away from the page so that it never stands still: this module is
 // also what the worker runs. Knows requests; must not know views.
+import { hire } from "./dom.mjs";
 import { within } from "./model.mjs";
 import { decode, gunzip, labels } from "./pprof.mjs";
 
 // In the worker: the profile first, then its labels and what makes searches fast.
 if (!globalThis.document && globalThis.postMessage)
-	onmessage = async ({ data: { id, bytes } }) => {
+	addEventListener("message", async ({ data: { id, bytes } }) => {
+		if (!bytes) return;
 		try {
 			const { bytes: raw, text, places, ...p } = decode(await gunzip(bytes)),
 				kept = p.n > 20000 && { ...p, start: p.start.slice(), frames: p.frames.slice() };
@@ -16,7 +18,7 @@ if (!globalThis.document && globalThis.postMessage)
 		} catch (e) {
 			postMessage({ id, error: e.message });
 		}
-	};
+	});
 
 let worker,
 	asked = 0;
@@ -37,9 +39,7 @@ function answer({ data: { id, p, labels: told, within, error } }) {
 	}
 }
 function employ() {
-	// A worker's address is one of the sinks that trusted types guard.
-	const trust = globalThis.trustedTypes?.createPolicy("pprofd", { createScriptURL: url => url });
-	worker = new Worker(trust ? trust.createScriptURL(import.meta.url) : import.meta.url, { type: "module" });
+	worker = hire(import.meta.url);
 	worker.onmessage = answer;
 	worker.onerror = () => {
 		for (const w of waiting.values())

@@ -148,12 +148,15 @@ const setting = {
 // the measuring itself costs is taken off. Returns lists by name.
 async function interactions() {
 	const by = {},
-		costs = new Map();
+		costs = new Map(),
+		beside = [];
 	const measure = async (name, i, what) => {
 		const before = used();
 		await what();
-		const key = `${name}/${i}`;
-		costs.set(key, [...(costs.get(key) ?? []), cost(before, used()).main]);
+		const key = `${name}/${i}`,
+			{ main, worker } = cost(before, used());
+		costs.set(key, [...(costs.get(key) ?? []), main]);
+		if (name === "zoom") beside.push(worker);
 	};
 	const at = await page.eval(
 		"(() => { const r = document.getElementById('flame').getBoundingClientRect(); return { x: r.x, y: r.y, w: r.width }; })()",
@@ -189,6 +192,7 @@ async function interactions() {
 		}
 	const nothing = median([...costs].flatMap(([key, list]) => (key.startsWith("nothing") ? list : [])));
 	say(`  nothing at all: ${nothing.toFixed(1)} ms, not in what follows`);
+	say(`  drawing after a zoom: ${median(beside).toFixed(1)} ms in the worker, not in what follows either`);
 	for (const [key, list] of costs) {
 		const name = key.split("/")[0];
 		// Of a pointer's move the measuring takes less.

@@ -112,6 +112,32 @@ export const VIEWS = {
 			await page.press(key);
 		}
 	},
+	async "the picture itself: boxes in their colours as far as it reaches, also when the browser zooms"() {
+		// Of the first row both ends, of what is below all rows one pixel, and how many colours there are.
+		const look = scale =>
+			page.until(`(() => {
+				const picture = document.querySelector("#flame canvas"), { width, height } = picture,
+					ink = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+				ink.drawImage(picture, 0, 0);
+				const pixels = new Uint32Array(ink.getImageData(0, 0, width, height).data.buffer),
+					at = (x, y) => pixels[width * ${scale} * y + (x < 0 ? width : 0) + ${scale} * x];
+				return devicePixelRatio === ${scale} && width === ${scale} * picture.clientWidth
+					&& at(5, 2) === at(-5, 2) && at(5, 2) !== at(-5, picture.clientHeight - 2)
+					&& new Set(pixels).size > 10;
+			})()`);
+		await look(1);
+		const size = { width: 1440, height: 900, deviceScaleFactor: 1, mobile: false };
+		await page.send("Emulation.setDeviceMetricsOverride", {
+			...size,
+			width: 720,
+			height: 450,
+			deviceScaleFactor: 2,
+		});
+		await look(2);
+		await shot("flame-zoomed-in");
+		await page.send("Emulation.setDeviceMetricsOverride", size);
+		await look(1);
+	},
 	async "focus, ignore and labels: what they keep and hide, and the command that does the same"() {
 		await page.set("#in-f", "render_page");
 		await factsSay("/keep [1-4]\\d\\.\\d\\s% and hide/");
