@@ -84,7 +84,6 @@ export async function launch(folder, flags = []) {
 			await page.begin(options ?? {});
 			return page;
 		},
-		pid: child.pid,
 		async close() {
 			const ended = new Promise(done => child.on("exit", done));
 			await Promise.race([send("Browser.close").catch(() => {}), sleep(3000)]);
