@@ -75,6 +75,14 @@ static void patched(const struct pd_object *o, struct pd_hook *h)
 	h->in_program += o->name[0] == 0;
 }
 
+/* Is it as it is in the file, an address that lacks the base or none: of an object that the loader is still busy with? */
+static bool as_in_file(const struct pd_object *o, const void *now)
+{
+	if (settled || !o->base)
+		return false;
+	return !now || pd_object_holds(o, (const void *)(o->base + (uintptr_t)now)); /* NOLINT */
+}
+
 /* A variable that holds the address of a hooked function, not a slot: the host may write it, too, or have closed it. */
 static void one_pointer(const struct pd_object *o, struct pd_hook *h, void **at, bool on)
 {
@@ -86,7 +94,7 @@ static void one_pointer(const struct pd_object *o, struct pd_hook *h, void **at,
 		store(o, at, now, on ? h->replacement : *h->real);
 	if (pd_load_relaxed(at) == h->replacement)
 		patched(o, h);
-	else if (on && (uintptr_t)now < o->base && !h->missing && !h->left_out && !settled)
+	else if (on && !h->missing && !h->left_out && as_in_file(o, now))
 		unfinished = true;
 }
 
@@ -137,8 +145,7 @@ static void one_slot(const struct pd_object *o, struct pd_hook *h, size_t sym, v
 	bool own = pd_object_defines(o, sym) && looked_at > at_start;
 	bool lazy = now != *h->real && pd_object_holds(o, now) && !own;
 	if ((now != *h->real && !lazy) || (lazy && pd_object_asks_other(o, sym, h->version))) {
-		/* As it is in the file, a small number or none: of an object that the loader is still busy with. */
-		if ((uintptr_t)now < o->base && !settled)
+		if (as_in_file(o, now))
 			unfinished = true;
 		else
 			h->skipped++;
