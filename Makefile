@@ -120,8 +120,8 @@ $(call obj,$(wildcard src/server/encode/*.c)): | $(PROTO:src/server/encode/%.pro
 MINIFY := $(shell command -v minify)
 ZOPFLI := $(shell command -v zopfli)
 smaller = $(if $(MINIFY),$(MINIFY) --type $1,cat)
-PAGE := threads state raw pprof model compare take service words facts command pen flame graph foot store now views captures panels \
-	start tables chosen acts dom app
+PAGE := threads state raw pprof model compare take service words facts command pen flame graph foot store now \
+	views captures panels start tables chosen acts dom app
 $B/gen/www/page.mjs: $(PAGE:%=www/%.mjs) Makefile
 	@mkdir -p $(@D)
 	$Q { echo '(() => {' && cat $(PAGE:%=www/%.mjs) && echo '})();'; } | sed -e '/^import .*;$$/d' -e '/^import /,/;$$/d' \

@@ -6,7 +6,6 @@ import { fit } from "./words.mjs";
 let ink,
 	glyph,
 	next,
-	timer = 0,
 	painter;
 
 function paint() {
@@ -14,6 +13,7 @@ function paint() {
 		{ canvas } = ink,
 		wide = Math.round(width * dpr),
 		tall = Math.round(height * dpr);
+	next = null;
 	if (canvas.width !== wide || canvas.height !== tall) {
 		canvas.width = wide;
 		canvas.height = tall;
@@ -45,9 +45,8 @@ if (!globalThis.document && globalThis.postMessage)
 	addEventListener("message", ({ data: { canvas, boxes }, data }) => {
 		if (canvas) ink = canvas.getContext("2d", { alpha: false });
 		if (!boxes) return;
+		if (!next) setTimeout(paint);
 		next = data;
-		clearTimeout(timer);
-		timer = setTimeout(paint);
 	});
 
 // Whose drawing it is from now on.
